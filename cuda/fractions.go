@@ -541,7 +541,7 @@ func (l *layerRounds) tables() {
 // spares takes memory for what is left when variables are bound; of a layer that is computed, when so many are bound that there is memory, none perhaps.
 func (l *layerRounds) spares() error {
 	left, hold := l.t.r.left(), storedVars
-	if l.computed {
+	if l.computed && l.j+1 < l.t.n { // leaves are not stored whole, which would take as much as all layers together
 		hold = 0
 	}
 	for ; ; hold++ {

@@ -188,7 +188,8 @@ template <class M> DEVICE Field<M> product_by_words(const Field<M>& x, const Fie
 	return reduce_once<M>(halves_joined(even, odd));
 }
 
-// products_by_words is x·y + z·w, with one reduction for both: it takes as many instructions as one product and a half.
+// products_by_words is x·y + z·w, with one reduction for both: it takes as many instructions as one product and a half. What is left is (x·y + z·w)/2^256
+// and the modulus at most, less than 1.4 times it; of y and w that are not reduced, less than twice it if x + z is less than it.
 template <class M> DEVICE Field<M> products_by_words(const Field<M>& x, const Field<M>& y, const Field<M>& z, const Field<M>& w) {
 	Words a = words(x), b = words(y), c = words(z), d = words(w);
 	uint32_t even[8], odd[8];
@@ -196,7 +197,7 @@ template <class M> DEVICE Field<M> products_by_words(const Field<M>& x, const Fi
 		product_row<M>(even, odd, a, b.at[i], i == 0, &c, d.at[i]);
 		product_row<M>(odd, even, a, b.at[i + 1], false, &c, d.at[i + 1]);
 	}
-	return reduce_once<M>(words(reduce_once<M>(halves_joined(even, odd))));
+	return reduce_once<M>(halves_joined(even, odd));
 }
 
 #if defined(__CUDACC__) || defined(CARRY_CHAINS)

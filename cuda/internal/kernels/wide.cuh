@@ -68,7 +68,7 @@ DEVICE Scalar reduced(Wide s) {
 		low.at[i] = s.at[i];
 		high.at[i] = i + 8 < Wide::words ? s.at[i + 8] : 0;
 	}
-	// The second factor of a product may be any integer below 2^256.
+	// The second factors may be any integers below 2^256: the first are less than the modulus together.
 	Scalar sum = products(Scalar::one(), element<ScalarModulus>(low), square_of_radix(), element<ScalarModulus>(high));
 	return negative ? -sum : sum;
 }
