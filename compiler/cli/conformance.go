@@ -261,6 +261,8 @@ func tryCase(ctx context.Context, dir string, cfg compiler.Config, private bool)
 	switch err = cmp.Or(err, s.err); {
 	case errors.Is(err, quant.ErrImprecise):
 		v.Result, v.Reason = "imprecise", err.Error()
+	case errors.Is(err, compiler.ErrUnsupported): // as it would be with more bits: there is no budget for that, say
+		return v.refuse(err, inputs), t.real
 	case err != nil:
 		v.Result, v.Reason = "failed", err.Error()
 	}

@@ -73,8 +73,12 @@ func TestConversation(t *testing.T) {
 	require.Contains(t, run(1, "verifier", verifyLine+" --prompt d"), "prompt mismatch")
 	for line, want := range map[string]string{"@two": "message 2 is the user's, where the assistant's turn is", "@history --prompt d": "give only one of --prompt and --messages",
 		"@model.id": "--messages: no conversation: want a list of messages"} {
-		require.Contains(t, run(2, "verifier", verifyLine+" --messages "+line), want)
-		require.Contains(t, run(2, "prover", "run --key @keys/prover.key --messages "+line), want)
+		code := 3 // a file of another kind
+		if strings.Contains(line, "--prompt") {
+			code = 2
+		}
+		require.Contains(t, run(code, "verifier", verifyLine+" --messages "+line), want)
+		require.Contains(t, run(code, "prover", "run --key @keys/prover.key --messages "+line), want)
 	}
 	require.Contains(t, run(3, "verifier", verifyLine+" --messages @missing"), "--messages: ")
 
@@ -98,7 +102,7 @@ func TestConversationRefused(t *testing.T) {
 	require.Contains(t, stderr, "there is no template of a chat, so that there are prompts and no conversations")
 	b = newBench(t, configs["private"])
 	require.NoError(t, os.WriteFile(b.file("secret"), []byte(`[{"role": "xyzzy", "content": "xyzzy"}]`), 0o600))
-	out, stderr := b.prover(2, "run --key @keys/prover.key --messages @secret")
+	out, stderr := b.prover(3, "run --key @keys/prover.key --messages @secret")
 	require.Contains(t, stderr, "--messages: it is no conversation; it is private and not shown")
 	require.NotContains(t, out+stderr, "xyzzy")
 }

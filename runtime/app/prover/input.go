@@ -137,7 +137,9 @@ func (q *question) ids(c *circuit.Circuit, textFlag, listFlag string, encode fun
 	case errors.Is(err, dialogue.ErrEmpty):
 		return nil, console.Askedf("--%s: %w", name, err)
 	case err != nil && c.Generation.Private && listFlag == "tokens" && errors.Is(err, conversation.ErrNone):
-		return nil, console.Askedf("--%s: it is no conversation; it is private and not shown", name)
+		return nil, console.Unusable(fmt.Errorf("--%s: it is no conversation; it is private and not shown", name))
+	case errors.Is(err, conversation.ErrNone):
+		return nil, console.Unusable(fmt.Errorf("--%s: %w", name, err))
 	case err != nil && c.Generation.Private && listFlag == "tokens":
 		return nil, console.Askedf("--%s: it holds what is no token of the model; it is private and not shown", name)
 	case err != nil:

@@ -3,10 +3,12 @@ package verifier
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/conversation"
 	"github.com/zkllmc/zkllmc/internal/dialogue"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
@@ -90,7 +92,10 @@ func (a *app) ids(given console.Given, textFlag, listFlag string, vocab tokens.T
 	default:
 		ids, err = encode(a.c, vocab, text)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, conversation.ErrNone): // a file of another kind
+		return nil, console.Unusable(fmt.Errorf("verify: --%s: %w", given.Flag(name), err))
+	case err != nil:
 		return nil, console.Askedf("verify: --%s: %w", given.Flag(name), err)
 	}
 	return ids, nil

@@ -38,7 +38,7 @@ func read(r *stated.File) (*Statement, error) {
 	c := r.Circuit
 	n, prompt, next := r.Int(8), r.Int(8), r.Int(8)
 	if r.Short() {
-		return nil, fmt.Errorf("%w: the file is cut off", statement.ErrFormat)
+		return nil, fmt.Errorf("%w: the file is cut off in front of its tokens; get it again, whole", statement.ErrFormat)
 	}
 	if n < 1 || n > int64(c.Generation.Length) {
 		return nil, fmt.Errorf("%w: %d tokens, the circuit takes 1 to %d", ErrLength, n, c.Generation.Length)

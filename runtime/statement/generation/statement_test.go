@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -262,10 +263,16 @@ func TestRoundTrip(t *testing.T) {
 			if err != nil || !reflect.DeepEqual(s, back) {
 				t.Fatalf("%+v became %+v, %v", s, back, err)
 			}
+			told := false
 			for n := range data {
-				if _, _, err := Decode(circuit.Single(c), data[:n]); err == nil {
+				_, _, err := Decode(circuit.Single(c), data[:n])
+				if err == nil {
 					t.Fatalf("%d of %d bytes are accepted", n, len(data))
 				}
+				told = told || errors.Is(err, statement.ErrFormat) && strings.Contains(err.Error(), "cut off in front of its tokens; get it again, whole")
+			}
+			if !told {
+				t.Fatal("no cut in front of the tokens says what to do")
 			}
 			if _, _, err := Decode(circuit.Single(c), append(data, 0)); !errors.Is(err, statement.ErrFormat) {
 				t.Fatalf("a trailing byte: %v", err)
