@@ -64,6 +64,32 @@ func restore[T number](runs []*Run, n *Node, in, res [][][]T, peaks [][]float64)
 	return nil
 }
 
+// Greatest is the largest magnitude among the factors and constants of the sums that a value is made of. known keeps what is found. Cells that
+// lie elsewhere are not looked at.
+func (g *Graph) Greatest(id ValueID, known map[ValueID]float64) (most float64) {
+	if m, ok := known[id]; ok {
+		return m
+	}
+	v := g.Value(id)
+	for _, x := range v.Data {
+		most = math.Max(most, math.Abs(x))
+	}
+	a, sum := v.Def.Attr.(*EinsumAttr)
+	u, unary := v.Def.Attr.(*UnaryAttr)
+	if sum {
+		for _, t := range a.Terms {
+			most = math.Max(most, math.Abs(t.Coef))
+		}
+	}
+	if sum || v.Def.Op == OpMax || unary && u.Fn == "relu" {
+		for _, in := range v.Def.In {
+			most = math.Max(most, g.Greatest(in, known))
+		}
+	}
+	known[id] = most
+	return most
+}
+
 // exact is a sum of doubles as doubles of which none has a digit that another one has, by ascending magnitude (Shewchuk, Adaptive Precision
 // Floating-Point Arithmetic, section 2.4).
 type exact []float64

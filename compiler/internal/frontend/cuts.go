@@ -95,35 +95,15 @@ func (c *call) above(x *val, sign, bound float64) (*val, error) {
 	return c.einsum(x.shape, more, product(x.shape, float64(sign*bound))), nil
 }
 
-// greatest is the largest magnitude among the factors and constants of the sums that a value is made of.
-func (b *builder) greatest(id ir.ValueID) (most float64) {
+// greatest is ir.Graph's Greatest.
+func (b *builder) greatest(id ir.ValueID) float64 {
 	if id == none {
 		return 0
-	}
-	if m, ok := b.greats[id]; ok {
-		return m
-	}
-	v := b.g.Value(id)
-	for _, x := range v.Data {
-		most = math.Max(most, math.Abs(x))
-	}
-	a, sum := v.Def.Attr.(*ir.EinsumAttr)
-	u, unary := v.Def.Attr.(*ir.UnaryAttr)
-	if sum {
-		for _, t := range a.Terms {
-			most = math.Max(most, math.Abs(t.Coef))
-		}
-	}
-	if sum || v.Def.Op == ir.OpMax || unary && u.Fn == "relu" {
-		for _, in := range v.Def.In {
-			most = math.Max(most, b.greatest(in))
-		}
 	}
 	if b.greats == nil {
 		b.greats = map[ir.ValueID]float64{}
 	}
-	b.greats[id] = most
-	return most
+	return b.g.Greatest(id, b.greats)
 }
 
 // leaky is x, below zero times a slope: that of the node, or of an operand.

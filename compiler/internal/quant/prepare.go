@@ -11,7 +11,8 @@ import (
 // Prepare rewrites a canonical float graph so that every place where the integer program rounds is a value of its own, which
 // calibration can then measure:
 //
-//   - a sum of products and plain activations (a residual connection fused with a projection) becomes the products, then the sum;
+//   - a sum of products and plain activations (a residual connection fused with a projection) becomes the products, then the sum, unless
+//     numbers that are far greater cancel between the two;
 //   - an embedding (one-hot times table) inside a larger expression becomes a node of its own;
 //   - constants with one magnitude (permutations, signs, scalars) lose it to the coefficient;
 //   - powers of two move between weights where channels of an activation differ by many of them, see balance.
@@ -27,7 +28,7 @@ func Prepare(left *budget.Budget, g *ir.Graph) (*ir.Graph, error) {
 func arrange(g *ir.Graph) *ir.Graph {
 	p := &preparer{from: g, to: &ir.Graph{Name: g.Name, Stage: ir.StageFloat, Causal: g.Causal, Inputs: slices.Clone(g.Inputs), Outputs: slices.Clone(g.Outputs)}, embeds: map[[2]int]ir.ValueID{}}
 	p.at = make([]ir.ValueID, len(g.Values))
-	p.magnitude = map[ir.ValueID]float64{}
+	p.magnitude, p.greatest = map[ir.ValueID]float64{}, map[ir.ValueID]float64{}
 	for _, n := range g.Nodes {
 		p.node(n)
 	}
@@ -45,6 +46,7 @@ type preparer struct {
 	at        []ir.ValueID           // old value → new value
 	embeds    map[[2]int]ir.ValueID  // (one-hot, table) → embedding
 	magnitude map[ir.ValueID]float64 // constants that were divided by their magnitude
+	greatest  map[ir.ValueID]float64 // of new values, see ir.Graph.Greatest
 }
 
 func (p *preparer) node(n *ir.Node) {
@@ -119,13 +121,30 @@ func (p *preparer) einsum(n *ir.Node, v *ir.Value, in []ir.ValueID) ir.ValueID {
 	if len(products) == 0 && len(sums) == 1 && sums[0].isIdentity() {
 		return sums[0].in[0]
 	}
-	if len(products) == 0 || len(sums) == 0 || !p.anyProduct(products) {
+	if len(products) == 0 || len(sums) == 0 || !p.anyProduct(products) || p.cancels(products, sums) {
 		return p.emit(n, v.Name, v.Shape, append(products, sums...))
 	}
 	part := p.emit(n, v.Name+".increment", v.Shape, products)
 	axes, extents := ir.IdentityAxes(v.Shape)
 	sums = append(sums, pterm{coef: 1, extents: extents, in: []ir.ValueID{part}, axes: [][][]int{axes}, out: axes})
 	return p.emit(n, v.Name, v.Shape, sums)
+}
+
+// mostChosen bounds what may cancel in a sum that is parted.
+const mostChosen = 1e6
+
+// cancels says that numbers so great may cancel between the two that a sum parted would lose others: y in a choice c·x + y − c·y, beside which
+// c·x − c·y keeps nothing of x, in doubles or in 16 bits. In one sum nothing is lost.
+func (p *preparer) cancels(products, sums []pterm) bool {
+	return slices.ContainsFunc(sums, func(s pterm) bool {
+		far := math.Abs(s.coef)
+		for _, id := range s.in {
+			far = math.Max(far, p.to.Greatest(id, p.greatest))
+		}
+		return far > mostChosen && slices.ContainsFunc(products, func(t pterm) bool {
+			return slices.ContainsFunc(s.in, func(id ir.ValueID) bool { return slices.Contains(t.in, id) })
+		})
+	})
 }
 
 // pterm is a Term whose operands are values instead of indices.
