@@ -1,8 +1,12 @@
 package compiler
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/internal/onnx/pb"
 )
@@ -89,4 +93,58 @@ func TestMasksOnTheWay(t *testing.T) {
 			checkComposite(t, portsModel(c.inputs, []string{"y"}, c.nodes, constants...), c.want)
 		})
 	}
+}
+
+// A sparse attention's indexer takes the best of masked scores, of rows with fewer than it takes, too, and writes booleans where it points.
+func TestBestOfMasked(t *testing.T) {
+	low := float32(-math.MaxFloat32)
+	causal := &pb.TensorProto{Name: "causal", DataType: float32s, Dims: []int64{3, 3}, FloatData: []float32{0, low, low, 0, 0, low, 0, 0, 0}}
+	yes, no := booleans("yes", []int64{3, 3}, 1, 1, 1, 1, 1, 1, 1, 1, 1), booleans("no", []int64{3, 3}, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+	x := []*pb.ValueInfoProto{port("x", float32s, 3, 3)}
+	best := func(in []float64) (at [3][2]int) { // the two best of what is not masked; of equal ones, as all that is masked is, the first
+		for i := range 3 {
+			score := func(j int) float64 {
+				if j > i {
+					return float64(low)
+				}
+				return in[3*i+j]
+			}
+			order := []int{0, 1, 2}
+			slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(score(b), score(a)) })
+			at[i] = [2]int{order[0], order[1]}
+		}
+		return at
+	}
+	chosen := []*pb.NodeProto{op("Add", "x causal", "s"), op("TopK", "s k", "v i")}
+	constants := []*pb.TensorProto{causal, yes, no, int64s("k", 2), booleans("off", []int64{3, 2}, 0, 0, 0, 0, 0, 0), booleans("on", []int64{3, 2}, 1, 1, 1, 1, 1, 1)}
+	written := func(base float64) func(in [][]float64) []float64 {
+		return func(in [][]float64) []float64 {
+			out := slices.Repeat([]float64{base}, 9)
+			for i, at := range best(in[0]) {
+				for _, j := range at {
+					out[3*i+j] = 1 - base
+				}
+			}
+			return out
+		}
+	}
+	bits := intAttr("to", 1)
+	for name, c := range map[string]struct {
+		nodes []*pb.NodeProto
+		want  func(in [][]float64) []float64
+	}{
+		"indices": {append(slices.Clone(chosen), op("Cast", "i", "y", bits)), func(in [][]float64) (out []float64) {
+			for _, at := range best(in[0]) {
+				out = append(out, float64(at[0]), float64(at[1]))
+			}
+			return out
+		}},
+		"taken away": {append(slices.Clone(chosen), op("ScatterElements", "yes i off", "b", intAttr("axis", -1)), op("Cast", "b", "y", bits)), written(1)},
+		"written":    {append(slices.Clone(chosen), op("ScatterElements", "no i on", "b", intAttr("axis", -1)), op("Cast", "b", "y", bits)), written(0)},
+	} {
+		t.Run(name, func(t *testing.T) { checkComposite(t, portsModel(x, []string{"y"}, c.nodes, constants...), c.want) })
+	}
+	m := portsModel(x, []string{"y"}, append(slices.Clone(chosen), op("ScatterElements", "no i mixed", "b", intAttr("axis", -1)), op("Cast", "b", "y", bits)), append(constants, booleans("mixed", []int64{3, 2}, 1, 0, 1, 0, 1, 0))...)
+	_, err := Analyse(t.Context(), write(t, m), narrow(Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}, PrivateInputs: []string{"x"}}))
+	require.ErrorContains(t, err, "(ScatterElements): writes booleans where indices that depend on an input say; of these, one constant is supported")
 }

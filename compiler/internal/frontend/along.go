@@ -2,7 +2,9 @@ package frontend
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -163,6 +165,9 @@ func (c *call) scatterAlong(x, hot, updates *val, a int) (*val, error) {
 	}
 	indices, of, ext := labelsAlong(hot, a)
 	row := append(append([][]int{}, indices...), of[a])
+	if x.dtype == onnx.Bool {
+		return c.scatterBits(x, updates, how, ir.Term{Coef: 1, Extents: ext, In: []int{int(hot.id)}, Axes: [][][]int{row}, Out: of})
+	}
 	terms := []ir.Term{product(x.shape, 1, factor{coef: 1, id: id, shape: x.shape}),
 		{Coef: 1, Extents: ext, In: []int{int(hot.id), int(up)}, Axes: [][][]int{row, indices}, Out: of}}
 	if how == "none" { // which takes away what stood there
@@ -170,6 +175,27 @@ func (c *call) scatterAlong(x, hot, updates *val, a int) (*val, error) {
 		c.b.scattered = append(c.b.scattered, c)
 	}
 	return c.einsum(x.shape, terms...), nil
+}
+
+// scatterBits is x with one boolean wherever some index points; hits counts these. However often that is, what comes out is a boolean.
+func (c *call) scatterBits(x, update *val, how string, hits ir.Term) (*val, error) {
+	if how != "none" || update.c == nil || update.mark != nil || len(update.c.I) == 0 || slices.ContainsFunc(update.c.I, func(b int64) bool { return b != update.c.I[0] }) {
+		return nil, c.unsupported("writes booleans where indices that depend on an input say; of these, one constant is supported: scatter numbers, and compare them")
+	}
+	bits, err := c.factor(x)
+	if err != nil {
+		return nil, err
+	}
+	hit := only(c.greater(x.shape, only(c.einsum(x.shape, hits)), factor{id: none}))
+	terms := []ir.Term{product(x.shape, 1, bits), product(x.shape, -1, bits, hit)}
+	if update.c.I[0] != 0 {
+		terms = append(terms, product(x.shape, 1, hit))
+	}
+	y, err := c.boolean(x.shape, terms...)
+	if err != nil {
+		return nil, err
+	}
+	return y[0], nil
 }
 
 // noteScatters tells of the first update by indices that must differ.

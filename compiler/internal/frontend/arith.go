@@ -107,7 +107,9 @@ func sum(c *call) ([]*val, error) {
 	v := c.einsum(shape, ts...)
 	if c.n.Op != "Mean" {
 		v.emptied = sumEmptied(c.in)
-		v.masked = c.maskedOf(shape, ts)
+		if v.masked = c.maskedOf(shape, ts); v.masked != nil && v.masked.hides() && c.onlyOrdered() {
+			return one(c.behindMask(v.masked))
+		}
 	}
 	return []*val{v}, nil
 }

@@ -290,7 +290,7 @@ func (c *call) typed(lower func() ([]*val, error)) ([]*val, error) {
 		if i == nil || !i.In(-maxInteger, maxInteger) {
 			return nil, c.unsupported("its integers may be %s, and those beyond 2^31 may wrap around; cast to a floating-point type first", anyOf(i))
 		}
-		if computes[c.key()] && !fits(*i, o.dtype) {
+		if computes[c.key()] && !(o.dtype == onnx.Bool && i.In(0, 1)) && !fits(*i, o.dtype) {
 			if outs[k] = c.wrapped(o, *i, o.dtype); outs[k] == nil {
 				return nil, c.unsupported("its integers may be %s, and those that %s does not hold wrap around; cast to int64 first", anyOf(i), o.dtype)
 			}

@@ -252,7 +252,7 @@ func (f *softmaxSearch) follow(p place) {
 			continue
 		}
 		switch {
-		case n.Op == "Softmax", n.Op == "ReduceLogSumExp":
+		case n.Op == "Softmax", n.Op == "ReduceLogSumExp", n.Op == "TopK":
 			f.found = &p
 		case passesMask[n.Op]:
 			f.leave(p, p.s, n.Outputs)

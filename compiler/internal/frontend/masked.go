@@ -103,3 +103,21 @@ func (m *maskedSum) at(pos []int, axis, from int) float64 {
 	}
 	return m.cells[k]
 }
+
+// hides says that the constant leaves cells as they are, or is beyond all scores: beside that nothing is left of them.
+func (m *maskedSum) hides() bool {
+	return m.onlyMasks() && !slices.ContainsFunc(m.cells, func(x float64) bool { return x != 0 && !(x <= beyondScores) })
+}
+
+// behindMask are the scores, of which an order puts those that are masked behind all others.
+func (c *call) behindMask(m *maskedSum) (*val, error) {
+	if err := c.charge(1, m.dims...); err != nil {
+		return nil, err
+	}
+	bits := make([]float64, len(m.cells))
+	for i, x := range m.cells {
+		bits[i] = float64(bit(x != 0))
+	}
+	id := c.public(c.n.Name+".masked", m.dims, bits)
+	return c.behind(m.shape, factor{coef: 1, id: id, shape: m.dims}, m.c.einsum(m.shape, m.rest...), true)
+}

@@ -115,10 +115,10 @@ func counts(t *onnx.Tensor) bool {
 	return slices.Contains(t.Shape, t.Len()) && enumerates(t.I, 1, begin) || t.DType == onnx.Int64 && enumerates(t.I, last, begin)
 }
 
-// repeats says that a tensor of integers of 64 bits, of which no weights are, tells one number, as a scalar does: the zeros of token types,
-// say.
+// repeats says that a tensor of integers of 64 bits or of booleans, of which no weights are, tells one number, as a scalar does: the zeros of token
+// types, say, or the ones that a triangle is cut from.
 func repeats(t *onnx.Tensor) bool {
-	return t.DType == onnx.Int64 && t.Stored == nil && !slices.ContainsFunc(t.I, func(x int64) bool { return x != t.I[0] })
+	return (t.DType == onnx.Int64 || t.DType == onnx.Bool) && t.Stored == nil && !slices.ContainsFunc(t.I, func(x int64) bool { return x != t.I[0] })
 }
 
 // enumerates says whether rows of so many cells are the positions of all cells of a tensor of that rank, the last axis's fastest, begin or more
