@@ -73,7 +73,7 @@ func start(ctx context.Context, m Module, args []string, stdout, stderr io.Write
 		}
 	}()
 	bar := terminal.NewBar(stderr)
-	a := &app{module: m, out: console.NewOutput(bar.Before(stdout)), err: bar.Above(stderr), bar: bar, begin: time.Now()}
+	a := &app{module: m, out: console.NewOutput(console.Plain(bar.Before(stdout))), err: console.Plain(bar.Above(stderr)), bar: bar, begin: time.Now()}
 	if _, process := stderr.(*os.File); process && terminal.There() {
 		a.ask = terminal.Passphrase
 	}

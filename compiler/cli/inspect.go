@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -127,6 +128,9 @@ func readManifest(dir string) (manifest, error) {
 	}
 	if err == nil && desc.Generator != generator {
 		err = fmt.Errorf("%s was written by %q", manifestFile, desc.Generator)
+	}
+	if i := slices.IndexFunc(desc.Ports, isInput); err == nil && desc.Statement == "generation" && (i < 0 || len(desc.Ports[i].Shape) == 0) {
+		err = fmt.Errorf("%s tells of no input", manifestFile)
 	}
 	if err != nil {
 		return desc, console.Unusable(fmt.Errorf("%s is no folder that zkllmc compile wrote: %w", dir, err))

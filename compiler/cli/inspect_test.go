@@ -185,3 +185,27 @@ func TestShownNamesAreTaken(t *testing.T) {
 	require.Contains(t, stderr, "beside the circuit's names")
 	require.Equal(t, "a, b, c and 2 more", few([]string{"a", "b", "c", "d", "e"}))
 }
+
+// A folder that others wrote makes a terminal do nothing, and one that tells no input is refused.
+func TestInspectOfOthers(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join("..", "..", "generated", "sums")
+	data, err := os.ReadFile(filepath.Join(folder, manifestFile))
+	require.NoError(t, err)
+	circuit, err := os.ReadFile(filepath.Join(folder, "model.circuit"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "model.circuit"), circuit, 0o600))
+	inspect := func(old, new string) (int, string, string) {
+		require.Contains(t, string(data), old)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, manifestFile), bytes.Replace(data, []byte(old), []byte(new), 1), 0o600))
+		return run(t, "inspect", dir)
+	}
+	code, out, stderr := inspect(`"name": "sums"`, `"name": "sums\u001b]0;x\u0007\u202e", "notes": ["a\u001b[2J"]`)
+	require.Equal(t, console.OK, code, stderr)
+	require.Contains(t, out, `sums\u001b]0;x\u0007\u202e`)
+	require.Contains(t, out, `a\u001b[2J`)
+	require.NotContains(t, out+stderr, "\x1b")
+	code, out, stderr = inspect(`"side": "input"`, `"side": "in"`)
+	require.Equal(t, console.Unreadable, code, out)
+	require.Contains(t, stderr, "tells of no input")
+}

@@ -60,9 +60,11 @@ func predicted(r *cost.Rates, proofBytes int, w *cost.Work) string {
 
 // positions are those of a generation's text.
 func (d *manifest) positions() int {
-	shape := d.Ports[slices.IndexFunc(d.Ports, func(p portInfo) bool { return p.Side == "input" })].Shape
+	shape := d.Ports[slices.IndexFunc(d.Ports, isInput)].Shape
 	return shape[len(shape)-1]
 }
+
+func isInput(p portInfo) bool { return p.Side == "input" }
 
 // predictedToken is what reading a token by itself costs, where positions are computed one after the other.
 func predictedToken(r *cost.Rates, s *compiler.Stats, positions int) float64 {
