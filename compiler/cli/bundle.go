@@ -89,7 +89,7 @@ func (a *app) bundle(ctx context.Context, dir string, o *bundleFlags) error {
 		return console.Unusable(err)
 	}
 	a.progress("verifying the range proof of the weights")
-	id, f, err := accepted(ctx, a, b.Circuit, b.Key)
+	id, f, err := accepted(ctx, a, b, filepath.Join(dir, codegen.CircuitFile), o.key)
 	if err != nil {
 		return err
 	}
@@ -135,22 +135,25 @@ func (o *bundleFlags) read(dir string, b *bundle.Bundle) (err error) {
 	return nil
 }
 
-// accepted verifies the range proof of a key, and returns the model's ID.
-func accepted(ctx context.Context, a *app, circuitFile, key []byte) (id [32]byte, f *circuit.Family, err error) {
-	f, err = circuits.Decode(ctx, circuitFile)
+// accepted verifies the range proof of a key, and returns the model's ID. Errors name the files that circuits and key are from.
+func accepted(ctx context.Context, a *app, b *bundle.Bundle, circuitFile, keyFile string) (id [32]byte, f *circuit.Family, err error) {
+	f, err = circuits.Decode(ctx, b.Circuit)
 	if err != nil {
-		return id, nil, console.Unusable(fmt.Errorf("circuits: %w", err))
+		return id, nil, console.Unusable(fmt.Errorf("%s: circuits: %w; compile the model again, or get the file again", circuitFile, err))
 	}
 	k, err := interruptible(ctx, a, func() (*verifier.Key, error) {
-		return verifier.ReadKey(ctx, f, engine.Kind(f.Shortest()), key)
+		return verifier.ReadKey(ctx, f, engine.Kind(f.Shortest()), b.Key)
 	})
+	if err != nil {
+		err = fmt.Errorf("%s: %w", keyFile, err)
+	}
 	switch {
 	case ctx.Err() != nil:
 		return id, nil, ctx.Err()
 	case errors.Is(err, format.ErrCircuit):
 		return id, nil, console.Unusable(fmt.Errorf("%w: the key was made of another compilation", err))
 	case format.Unreadable(err):
-		return id, nil, console.Unusable(err)
+		return id, nil, console.Unusable(fmt.Errorf("%w; give the model.vk that 'prover setup' wrote for this model, or get it again", err))
 	case err != nil:
 		return id, nil, &console.Failure{Code: console.Rejected, Err: err}
 	}
@@ -304,11 +307,12 @@ func (a *app) id(ctx context.Context, name, key string) error {
 	if err != nil {
 		return console.Unusable(err)
 	}
-	b := &bundle.Bundle{}
+	b, circuitFile, keyFile := &bundle.Bundle{}, name, name
 	switch {
 	case info.IsDir() && key == "":
 		return console.Usagef("id: %s is a folder; --vk FILE is needed", name)
 	case info.IsDir():
+		circuitFile, keyFile = filepath.Join(name, codegen.CircuitFile), key
 		if err := (&bundleFlags{key: key}).read(name, b); err != nil {
 			return console.Unusable(err)
 		}
@@ -319,7 +323,7 @@ func (a *app) id(ctx context.Context, name, key string) error {
 			return err
 		}
 	}
-	id, _, err := accepted(ctx, a, b.Circuit, b.Key)
+	id, _, err := accepted(ctx, a, b, circuitFile, keyFile)
 	if err == nil {
 		_, err = fmt.Fprintf(a.out, "%x\n", id)
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,8 +83,8 @@ func TestForgedBundle(t *testing.T) {
 	}{
 		"another ID":        {func(b *bundle.Bundle) { b.Card.ModelID = strings.Repeat("0", 64) }, "card", console.Rejected, "its card is of another model"},
 		"fewer weights":     {func(b *bundle.Bundle) { b.Card.Hidden.Weights-- }, "card", console.Rejected, "its card is of another model"},
-		"a damaged key":     {func(b *bundle.Bundle) { b.Key[len(b.Key)-1] ^= 1 }, "id", console.Rejected, "range proof"},
-		"a damaged circuit": {func(b *bundle.Bundle) { b.Circuit = b.Circuit[:99] }, "id", console.Unreadable, "circuits: "},
+		"a damaged key":     {func(b *bundle.Bundle) { b.Key[len(b.Key)-1] ^= 1 }, "id", console.Rejected, in("forged.bundle") + ": verifying key: range proof"},
+		"a damaged circuit": {func(b *bundle.Bundle) { b.Circuit = b.Circuit[:99] }, "id", console.Unreadable, in("forged.bundle") + ": circuits: the data ends early"},
 	} {
 		b, err := bundle.Read(data)
 		require.NoError(t, err)
@@ -100,7 +101,16 @@ func TestForgedBundle(t *testing.T) {
 	code, _, failed = run(t, "bundle", compiled, "--vk", key, "-o", secret)
 	require.Equal(t, console.Usage, code)
 	require.Equal(t, "zkllmc: "+secret+" is a prover key; it is secret and cannot be made again, and is not replaced even with --force\n", failed, "and nothing else")
+	half, err := os.ReadFile(key)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(in("half.vk"), half[:len(half)/2], 0o600))
+	require.NoError(t, os.WriteFile(in("empty.vk"), nil, 0o600))
+	missing := fmt.Sprintf(": verifying key: the data ends early: %d bytes are missing", len(half)-len(half)/2)
+	const setup = "; give the model.vk that 'prover setup' wrote for this model, or get it again"
 	for args, says := range map[string]string{
+		"bundle " + compiled + " --vk " + in("half.vk") + " -o " + in("x"):  in("half.vk") + missing + setup,
+		"bundle " + compiled + " --vk " + in("empty.vk") + " -o " + in("x"): in("empty.vk") + ": verifying key: the data ends early" + setup,
+		"id " + compiled + " --vk " + in("half.vk"):                         in("half.vk") + missing + setup,
 		"bundle " + compiled + " --vk " + key:                               "--vk and -o are needed",
 		"bundle " + compiled + " --vk " + key + " --date tomorrow -o x.zip": "want YYYY-MM-DD",
 		"bundle " + dir + " --vk " + key + " -o " + in("x"):                 "no folder that zkllmc compile wrote",

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"math"
 	"os"
@@ -34,7 +35,11 @@ func readData(path string) ([]compiler.Input, error) {
 	if err == nil && len(in) == 0 {
 		err = fmt.Errorf("it holds no input")
 	}
-	if err != nil {
+	var named *fs.PathError // errors of the file system name the file
+	switch {
+	case errors.As(err, &named):
+		return nil, console.Unusable(err)
+	case err != nil:
 		return nil, console.Unusable(fmt.Errorf("%s: %w", path, err))
 	}
 	for i := range in {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -66,6 +67,12 @@ func TestTexts(t *testing.T) {
 		_, err := m.readInputs(file(c.file, c.text))
 		require.ErrorContains(t, err, c.want, name)
 		require.Equal(t, console.Unreadable, codeOf(t, err), name)
+	}
+	for _, name := range []string{"none.json", "none.txt"} {
+		_, err := m.readInputs(filepath.Join(t.TempDir(), name))
+		require.ErrorIs(t, err, fs.ErrNotExist)
+		require.Equal(t, console.Unreadable, codeOf(t, err), name)
+		require.Equal(t, 1, strings.Count(err.Error(), name), "%v", err)
 	}
 	_, err = (&modelFlags{}).readInputs(file("b.txt", "1"))
 	require.Equal(t, console.Usage, codeOf(t, err))
