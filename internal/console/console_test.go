@@ -192,6 +192,7 @@ func TestFiles(t *testing.T) {
 		"secret":         {Usage, "is a prover key", Replaceable(proof, secret)},
 		"taken":          {Usage, "--force replaces it", Writable(false, proof)},
 		"no such folder": {Unreadable, "does not exist; create it", Writable(true, filepath.Join(dir, "no", "such"))},
+		"no folder":      {Unreadable, "proof.bin is no folder; name a file in one", Writable(true, filepath.Join(proof, "x"))},
 	} {
 		var f *Failure
 		require.ErrorAs(t, c.err, &f, name)

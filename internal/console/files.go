@@ -84,6 +84,8 @@ func WriteFailure(name string, err error) error {
 	switch {
 	case errors.Is(cause, fs.ErrNotExist):
 		return Unusable(fmt.Errorf("%s: the folder %s does not exist; create it", name, dir))
+	case errors.Is(cause, syscall.ENOTDIR):
+		return Unusable(fmt.Errorf("%s: %s is no folder; name a file in one", name, dir))
 	case errors.Is(cause, fs.ErrPermission), errors.Is(cause, syscall.EROFS):
 		return Unusable(fmt.Errorf("%s: the folder %s is not writable: %w", name, dir, cause))
 	}

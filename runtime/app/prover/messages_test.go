@@ -127,6 +127,9 @@ func TestMessages(t *testing.T) {
 		"setup --weights @empty -o @new":               "the file is empty",
 		"setup --weights @s.bin -o @new":               "it is a statement, not a weights file",
 		"statement --prompt a --answer b -o @no/s.bin": "does not exist; create it",
+		"setup --weights @weights.zkw -o @s.bin":       b.file("s.bin") + ": a file stands where a folder is to be made; name another folder\n",
+		"setup --weights @weights.zkw -o @s.bin/keys":  b.file("s.bin/keys") + ": a file stands where a folder is to be made; name another folder\n",
+		"statement --prompt a --answer b -o @s.bin/x":  b.file("s.bin") + " is no folder; name a file in one\n",
 	} {
 		_, stderr := b.prover(3, line)
 		require.Contains(t, stderr, want, line)

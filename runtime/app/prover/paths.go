@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/sealed"
@@ -96,6 +97,9 @@ func makeFolder(dir string) (undo func(), err error) {
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		undo()
+		if errors.Is(err, syscall.ENOTDIR) {
+			err = fmt.Errorf("%s: a file stands where a folder is to be made; name another folder", dir)
+		}
 		return nil, console.Unusable(err)
 	}
 	return undo, nil
