@@ -114,7 +114,11 @@ func (o *Opener) identities(ctx context.Context, what string, passphrase bool) (
 		return nil, err
 	}
 	id, err := age.NewScryptIdentity(*o.said)
-	return []age.Identity{id}, err
+	if err != nil {
+		return nil, err
+	}
+	id.SetMaxWorkFactor(mostWork)
+	return []age.Identity{id}, nil
 }
 
 // readIdentities reads the files once.
@@ -212,6 +216,9 @@ func damaged(err error) error {
 
 // work is the logarithm of the work that a passphrase takes, that of age's own program: about a second, and 256 MiB of memory, once.
 var work = 18
+
+// mostWork is what a file may ask of who opens it: age's own limit is 4 GiB of memory, which is not for whoever can write the file to spend.
+const mostWork = 20
 
 // Sealer encrypts. The zero value, like nil, leaves things as they are.
 type Sealer struct{ to []age.Recipient }

@@ -132,6 +132,7 @@ func TestRefusals(t *testing.T) {
 		"wrong passphrase": {forPassphrase, Opener{Passphrase: put(t, "p", []byte("a"))}, "not with this passphrase"},
 		"empty":            {forPassphrase, Opener{Passphrase: put(t, "p", []byte("\n"))}, "is empty"},
 		"lines":            {forPassphrase, Opener{Passphrase: put(t, "p", []byte("a\nb\n"))}, "has several lines"},
+		"too much work":    {bytes.Replace(forPassphrase, []byte(" 4\n"), []byte(" 21\n"), 1), Opener{Passphrase: put(t, "p", []byte("correct horse"))}, "work factor too large: 21"},
 		"armored":          {text.Bytes(), Opener{Identities: []string{other}}, "without --armor"},
 	} {
 		_, err := opened(t, &c.by, c.file)

@@ -392,7 +392,7 @@ func concat(c *call) ([]*val, error) {
 		y := *parts[0]
 		return []*val{&y}, nil
 	}
-	if slices.ContainsFunc(parts, func(v *val) bool { return c.maskedPart(v) != nil }) {
+	if x.dtype.IsFloat() && slices.ContainsFunc(parts, func(v *val) bool { return c.maskedPart(v) != nil }) {
 		return one(c.joinMasked(parts, shape, a, g))
 	}
 	var ts []ir.Term
