@@ -58,13 +58,14 @@ func TestFunctionsOfModels(t *testing.T) {
 	older := ownFunction("S", "", []string{"a"}, op("Softmax", "a", "y", intAttr("axis", 0)))
 	older.OpsetImport[0].Version = 11
 	for want, m := range map[string]*pb.ModelProto{
-		`(my.F): calls the function's overload "three", which the model does not have`:                          withFunctions(portsModel(x, []string{"y"}, []*pb.NodeProto{calls("F", "three", "x")}), overloads...),
-		`the model has two functions of this name in the domain "my" with the overload "one"`:                   withFunctions(portsModel(x, []string{"y"}, []*pb.NodeProto{calls("F", "one", "x")}), append(slices.Clone(overloads), overloads[0])...),
-		`(my.S): the function is of opset 11 and the model of 18, and its Softmax`:                              withFunctions(portsModel(x, []string{"y"}, []*pb.NodeProto{calls("S", "", "x")}), older),
-		`(Dropout): its output "m" is used, of which no circuit is made; export the model without it`:           portsModel(x, []string{"y"}, []*pb.NodeProto{op("Dropout", "x", "z m"), op("Cast", "m", "y", intAttr("to", 1))}),
-		`(MaxPool): its output "y" is used, of which no circuit is made`:                                        portsModel([]*pb.ValueInfoProto{port("x", float32s, 1, 2, 3)}, []string{"y"}, []*pb.NodeProto{op("MaxPool", "x", "z y", intsAttr("kernel_shape", 2))}),
-		`(MeanVarianceNormalization): says by across_channels or normalize_variance what it normalises, as bef`: ofOpset(8, portsModel(x, []string{"y"}, []*pb.NodeProto{op("MeanVarianceNormalization", "x", "y", intAttr("across_channels", 1))})),
-		`(Pad): it cuts all 3 cells of axis 1, of which none is left to be repeated`:                            portsModel(x, []string{"y"}, []*pb.NodeProto{op("Pad", "x p", "y", stringAttr("mode", "edge"))}, int64s("p", 0, -3, 0, 3)),
+		`(my.F): calls the function's overload "three", which the model does not have`:                               withFunctions(portsModel(x, []string{"y"}, []*pb.NodeProto{calls("F", "three", "x")}), overloads...),
+		`the model has two functions of this name in the domain "my" with the overload "one"`:                        withFunctions(portsModel(x, []string{"y"}, []*pb.NodeProto{calls("F", "one", "x")}), append(slices.Clone(overloads), overloads[0])...),
+		`(my.S): the function is of opset 11 and the model of 18, and its Softmax`:                                   withFunctions(portsModel(x, []string{"y"}, []*pb.NodeProto{calls("S", "", "x")}), older),
+		`(Dropout): its output "m" is used, of which no circuit is made; export the model without it`:                portsModel(x, []string{"y"}, []*pb.NodeProto{op("Dropout", "x", "z m"), op("Cast", "m", "y", intAttr("to", 1))}),
+		`(MaxPool): its output "y" is used, of which no circuit is made`:                                             portsModel([]*pb.ValueInfoProto{port("x", float32s, 1, 2, 3)}, []string{"y"}, []*pb.NodeProto{op("MaxPool", "x", "z y", intsAttr("kernel_shape", 2))}),
+		`(MeanVarianceNormalization): says by across_channels or normalize_variance what it normalises, as bef`:      ofOpset(8, portsModel(x, []string{"y"}, []*pb.NodeProto{op("MeanVarianceNormalization", "x", "y", intAttr("across_channels", 1))})),
+		`node "y" (sequence): is a sequence of tensors where a tensor is used or given; give its tensors one by one`: portsModel(x, []string{"y"}, []*pb.NodeProto{op("SequenceConstruct", "x x", "y")}),
+		`(Pad): it cuts all 3 cells of axis 1, of which none is left to be repeated`:                                 portsModel(x, []string{"y"}, []*pb.NodeProto{op("Pad", "x p", "y", stringAttr("mode", "edge"))}, int64s("p", 0, -3, 0, 3)),
 	} {
 		_, err := Analyse(t.Context(), write(t, m), narrow(Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}, PrivateInputs: []string{"x"}}))
 		require.ErrorIs(t, err, ErrUnsupported, want)

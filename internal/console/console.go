@@ -29,10 +29,10 @@ const (
 
 // ExitCodes is the table of exit codes, for help texts and for README.
 const ExitCodes = `Exit codes: 0 done or accepted; 1 rejected: a proof, statement or model that must not be trusted, an answer that the model does not
-give, or an expected output that the float model does not; 2 a command line that is wrong, or asks for what cannot be; 3 a file that
-cannot be read or written, or is of another kind, version or circuit, or a model that is not supported or too large for the memory
-there is; 4 a fault of the program, an interruption, or output that could not be written; 5 of the compiler: the integer program is
-not precise enough.`
+give, or an expected output that the float model does not; 2 a command line that is wrong, or asks for what cannot be, in a file of a
+prompt, an answer or token ids, too; 3 a file that cannot be read or written, or is of another kind, version or circuit, or a model
+that is not supported or too large for the memory there is; 4 a fault of the program, an interruption, or output that could not be
+written; 5 of the compiler: the integer program is not precise enough.`
 
 // Output is the standard output of a program. It remembers the first error of a write, and writes nothing after one.
 type Output struct {

@@ -563,8 +563,11 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 	if v.id != none {
 		return v.id, nil
 	}
-	if v.unmade != nil {
+	switch {
+	case v.unmade != nil:
 		return none, v.unmade
+	case !v.inputFree(): // what else has no cells
+		return none, ir.Refuse(v.called(), "sequence", "is a sequence of tensors where a tensor is used or given; give its tensors one by one")
 	}
 	t, err := v.tensor()
 	if err != nil {
