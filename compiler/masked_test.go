@@ -9,13 +9,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/internal/onnx/pb"
+	"github.com/zkllmc/zkllmc/ir"
 )
+
+// causalMask lets three positions see those before them.
+func causalMask(low float32) *pb.TensorProto {
+	return &pb.TensorProto{Name: "causal", DataType: float32s, Dims: []int64{3, 3}, FloatData: []float32{0, low, low, 0, 0, low, 0, 0, 0}}
+}
 
 // Masks come to a softmax by more ways than a sum: scores are joined to others when they are masked already, a mask is repeated before it is added, the
 // greatest score is subtracted first, and logarithms of sums of exponentials see masks, too.
 func TestMasksOnTheWay(t *testing.T) {
 	low := float32(-math.MaxFloat32)
-	causal := &pb.TensorProto{Name: "causal", DataType: float32s, Dims: []int64{3, 3}, FloatData: []float32{0, low, low, 0, 0, low, 0, 0, 0}}
+	causal := causalMask(low)
 	bits := booleans("bits", []int64{3, 3}, 0, 1, 1, 0, 0, 1, 0, 0, 0)
 	sink := &pb.TensorProto{Name: "sink", DataType: float32s, Dims: []int64{3, 1}, FloatData: []float32{0.5, -1, 0.25}}
 	x, d := port("x", float32s, 3, 3), port("d", float32s, 1, 3)
@@ -98,7 +104,7 @@ func TestMasksOnTheWay(t *testing.T) {
 // A sparse attention's indexer takes the best of masked scores, of rows with fewer than it takes, too, and writes booleans where it points.
 func TestBestOfMasked(t *testing.T) {
 	low := float32(-math.MaxFloat32)
-	causal := &pb.TensorProto{Name: "causal", DataType: float32s, Dims: []int64{3, 3}, FloatData: []float32{0, low, low, 0, 0, low, 0, 0, 0}}
+	causal := causalMask(low)
 	yes, no := booleans("yes", []int64{3, 3}, 1, 1, 1, 1, 1, 1, 1, 1, 1), booleans("no", []int64{3, 3}, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 	x := []*pb.ValueInfoProto{port("x", float32s, 3, 3)}
 	best := func(in []float64) (at [3][2]int) { // the two best of what is not masked; of equal ones, as all that is masked is, the first
@@ -147,4 +153,14 @@ func TestBestOfMasked(t *testing.T) {
 	m := portsModel(x, []string{"y"}, append(slices.Clone(chosen), op("ScatterElements", "no i mixed", "b", intAttr("axis", -1)), op("Cast", "b", "y", bits)), append(constants, booleans("mixed", []int64{3, 2}, 1, 0, 1, 0, 1, 0))...)
 	_, err := Analyse(t.Context(), write(t, m), narrow(Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}, PrivateInputs: []string{"x"}}))
 	require.ErrorContains(t, err, "(ScatterElements): writes booleans where indices that depend on an input say; of these, one constant is supported")
+}
+
+// Of a private tensor that is added in front of an order, cells that are not beyond all scores are numbers, and stay hidden.
+func TestNumbersBeforeAnOrder(t *testing.T) {
+	x := []*pb.ValueInfoProto{port("x", float32s, 3, 3)}
+	m := portsModel(x, []string{"y"}, []*pb.NodeProto{op("Add", "x causal", "s"), op("TopK", "s k", "v i"), op("Cast", "i", "y", intAttr("to", 1))}, causalMask(-2000), int64s("k", 2))
+	r, err := Analyse(t.Context(), write(t, m), narrow(Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}, PrivateInputs: []string{"x"}}))
+	require.NoError(t, err)
+	hidden := slices.ContainsFunc(r.float.Values, func(v *ir.Value) bool { return v.Def.Op == ir.OpWeight && ir.Size(v.Shape) == 9 })
+	require.True(t, hidden)
 }

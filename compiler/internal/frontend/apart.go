@@ -20,6 +20,9 @@ func movedApart(fold folder) handler {
 			return whole(c)
 		}
 		x := c.in[0]
+		if c.n.Op == "GatherND" || c.has(2) && len(c.in[2].shape) != len(x.shape) { // axes of the result are others
+			return whole(c)
+		}
 		cells := ir.Size(x.shape)
 		if c.has(2) {
 			cells += ir.Size(c.in[2].shape)
@@ -38,9 +41,6 @@ func movedApart(fold folder) handler {
 		var terms []ir.Term
 		first := 0
 		for _, v := range sides {
-			if len(v.shape) != len(from.Shape) {
-				return whole(c)
-			}
 			m, err := c.moveOf(v.shape, from, first)
 			if err != nil {
 				return nil, err

@@ -43,11 +43,26 @@ var redefined = map[string][]int64{"Softmax": {13}, "LogSoftmax": {13}, "Hardmax
 // callable refuses a function that is written in another opset than the model, where it uses an operator that is not the same in both: runtimes do not
 // agree on whose counts, and the standard has neither.
 func (c *call) callable(f *onnx.Function) error {
-	own, model := onnx.Version(f.Opsets), onnx.Version(c.b.m.Opsets)
-	for _, n := range f.Nodes {
+	if own, model := onnx.Version(f.Opsets), onnx.Version(c.b.m.Opsets); own != model {
+		return c.agreed(f.Nodes, own, model)
+	}
+	return nil
+}
+
+// agreed is callable of the function's nodes, and of those of their graphs.
+func (c *call) agreed(nodes []*onnx.Node, own, model int64) error {
+	for _, n := range nodes {
 		for _, v := range redefined[n.Op] {
 			if standard(n, c.b.functions) && (own < v) != (model < v) {
 				return c.unsupported("the function is of opset %d and the model of %d, and its %s (node %q) is another operator from opset %d on; export both with one opset", own, model, n.Op, n.Name, v)
+			}
+		}
+		for _, a := range n.Attrs {
+			if a.G == nil {
+				continue
+			}
+			if err := c.agreed(a.G.Nodes, own, model); err != nil {
+				return err
 			}
 		}
 	}

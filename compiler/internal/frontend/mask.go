@@ -11,14 +11,21 @@ import (
 const maskThreshold = -1e3
 
 // maskOr returns a private or undecided tensor as a public constant if it is a mask: its cells are 0 or at most maskThreshold,
-// both occur, and the node's result feeds a Softmax. A Where has the pattern in its condition, so its sides may lack the zeros.
+// both occur, and the node's result feeds a Softmax; or at most beyondScores, and nothing but an order is made of it. A Where has the pattern in its condition, so its sides may lack the zeros.
 //
 // The cells may be computed from anything, from the signs of a weight, say, by arithmetic alone. So every tensor behind them is noted,
 // and patterns refuses the model if one of them is a weight elsewhere: only what serves in masks and nowhere else becomes public.
 func (c *call) maskOr(v *val) (*val, error) {
 	hidden := v.private || v.c != nil && v.mark != nil
-	if !hidden || len(v.shape) < 1 || c.b.class.forced[v.name] || v.mark != nil && v.mark.forced || !c.feedsSoftmax() {
+	if !hidden || len(v.shape) < 1 || c.b.class.forced[v.name] || v.mark != nil && v.mark.forced {
 		return v, nil
+	}
+	most := float64(maskThreshold)
+	if !c.feedsSoftmax() {
+		if !c.onlyOrdered() {
+			return v, nil
+		}
+		most = beyondScores // an order sees how far other numbers are
 	}
 	t, err := v.force()
 	if err != nil {
@@ -29,7 +36,7 @@ func (c *call) maskOr(v *val) (*val, error) {
 		switch {
 		case x == 0:
 			zeros++
-		case x <= maskThreshold:
+		case x <= most:
 			masked++
 		default:
 			return v, nil
@@ -252,7 +259,7 @@ func (f *softmaxSearch) follow(p place) {
 			continue
 		}
 		switch {
-		case n.Op == "Softmax", n.Op == "ReduceLogSumExp", n.Op == "TopK":
+		case n.Op == "Softmax", n.Op == "ReduceLogSumExp":
 			f.found = &p
 		case passesMask[n.Op]:
 			f.leave(p, p.s, n.Outputs)
