@@ -414,8 +414,8 @@ func normalised(width int, scale, bias []float64, each int) func(in [][]float64)
 }
 
 // checkComposite compares a model with a definition, on pseudo-random private inputs in [-2, 2].
-func checkComposite(t *testing.T, m *pb.ModelProto, want func(in [][]float64) []float64) {
-	ctx, cfg := context.Background(), Config{Ranges: map[string]Range{}, PrivateInputs: []string{"all"}}
+func checkComposite(t *testing.T, m *pb.ModelProto, want func(in [][]float64) []float64, public ...string) {
+	ctx, cfg := context.Background(), Config{Ranges: map[string]Range{}, PrivateInputs: []string{"all"}, Public: public}
 	in, cells := Input{}, [][]float64{}
 	for k, p := range m.Graph.Input {
 		if p.Type.GetTensorType().ElemType != bools {

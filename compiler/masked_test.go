@@ -101,6 +101,100 @@ func TestMasksOnTheWay(t *testing.T) {
 	}
 }
 
+// A number hides a score where it is far below what else is in the row, and not by what it is: numbers that are all as low are weighed by what they
+// differ. The least of floats changes nothing in a maximum. Of constants logarithms of sums are those of their types.
+func TestMasksByDistance(t *testing.T) {
+	nine := func(name string, cells ...float32) *pb.TensorProto {
+		return &pb.TensorProto{Name: name, DataType: float32s, Dims: []int64{3, 3}, FloatData: cells}
+	}
+	x, d := port("x", float32s, 3, 3), port("d", bools, 3, 3)
+	both, last := []*pb.ValueInfoProto{x, d}, intAttr("axis", -1)
+	constants := []*pb.TensorProto{causalMask(-math.MaxFloat32), nine("near", -999, -1001, -999.5, -1999, -2000, -1999, -1e4, -1e9, -1e4), scalarOf("a", -1999), scalarOf("b", -2000),
+		scalarOf("high", 2000), scalarOf("low", -math.MaxFloat32), int64s("axes", -1), nine("far", 0, -1e20, -1e20, 0, 0, -1e20, 0, 0, 0)}
+	softmax := func(scores ...float64) func() []float64 {
+		return func() (out []float64) {
+			for i := range 3 {
+				out = append(out, softmaxOf(slices.Clone(scores[3*i:3*i+3])...)...)
+			}
+			return out
+		}
+	}
+	by := func(scores func(x, d float64, i int) float64) func(in [][]float64) []float64 {
+		return func(in [][]float64) (out []float64) {
+			for i := range in[0] {
+				bit := 0.0
+				if len(in) > 1 {
+					bit = in[1][i]
+				}
+				out = append(out, scores(in[0][i], bit, i))
+			}
+			return softmax(out...)()
+		}
+	}
+	future := func(x, hidden float64, i int) float64 {
+		if i%3 > i/3 {
+			return hidden
+		}
+		return x
+	}
+	for name, c := range map[string]struct {
+		inputs []*pb.ValueInfoProto
+		nodes  []*pb.NodeProto
+		want   func(in [][]float64) []float64
+	}{
+		"chosen": {both, []*pb.NodeProto{op("Where", "d a b", "m"), op("Add", "m x", "s"), op("Softmax", "s", "y", last)},
+			by(func(x, d float64, _ int) float64 { return x + d })},
+		"chosen beside scores as low": {both, []*pb.NodeProto{op("Add", "x b", "l"), op("Where", "d l b", "s"), op("Softmax", "s", "y", last)},
+			by(func(x, d float64, _ int) float64 { return x * d })},
+		"chosen beside what is high": {both, []*pb.NodeProto{op("Where", "d high b", "l"), op("Concat", "l x", "s", last), op("Softmax", "s", "p", last), op("ReduceMax", "p axes", "m"), op("Add", "m x", "y")},
+			func(in [][]float64) (out []float64) {
+				for i := range 3 {
+					high := 0.0
+					for _, bit := range in[1][3*i : 3*i+3] {
+						high += bit
+					}
+					most := slices.Max(softmaxOf(slices.Clone(in[0][3*i : 3*i+3])...))
+					if high > 0 {
+						most = 1 / high
+					}
+					for _, v := range in[0][3*i : 3*i+3] {
+						out = append(out, most+v)
+					}
+				}
+				return out
+			}},
+		"constants as low": {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("Add", "x near", "s"), op("Softmax", "s", "y", last)}, by(func(x, _ float64, i int) float64 {
+			return x + []float64{0, -2, -.5, 0, -1, 0, 0, -1e6, 0}[i]
+		})},
+		"guarded": {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("Add", "x causal", "m"), op("Max", "m low", "g"), op("Max", "low g", "s"), op("Softmax", "s", "y", last)},
+			by(func(x, _ float64, i int) float64 { return future(x, -1e9, i) })},
+		"logarithms of constants": {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("ReduceLogSumExp", "far axes", "l"), op("Add", "x l", "y")}, func(in [][]float64) (out []float64) {
+			for i, v := range in[0] {
+				out = append(out, v+math.Log(float64(i/3+1)))
+			}
+			return out
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var public []string
+			if name == "constants as low" { // else they are a weight, that masks nothing
+				public = []string{"near"}
+			}
+			checkComposite(t, portsModel(c.inputs, []string{"y"}, c.nodes, constants...), c.want, public...)
+		})
+	}
+	for want, nodes := range map[string][]*pb.NodeProto{
+		`node "Add_back" (Add): adds 1e+30 to every cell, of which single precision tells steps of 7.56e+22 apart`: {op("Add", "x causal", "m"), op("Add", "m under", "u"), op("Add", "u over", "back")},
+		`(Softmax): a constant adds 1e+06 to scores of row 0 that it does not mask`:                                {op("Add", "x lifted", "back")},
+	} {
+		m := portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, append(nodes, op("Softmax", "back", "y", last)), append(constants, scalarOf("under", -1e30), scalarOf("over", 1e30),
+			nine("lifted", 1e6, 1e6, 0, 1e6, 1e6, 0, 1e6, 1e6, 0))...)
+		_, err := Analyse(t.Context(), write(t, m), narrow(Config{Ranges: map[string]Range{"x": {Lo: -2, Hi: 2}}, Public: []string{"lifted"}}))
+		require.ErrorIs(t, err, ErrUnsupported, want)
+		require.ErrorContains(t, err, want)
+	}
+}
+
 // A sparse attention's indexer takes the best of masked scores, of rows with fewer than it takes, too, and writes booleans where it points.
 func TestBestOfMasked(t *testing.T) {
 	low := float32(-math.MaxFloat32)

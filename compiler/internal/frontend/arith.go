@@ -116,13 +116,16 @@ func sum(c *call) ([]*val, error) {
 
 // extremum folds Max and Min over their operands; a minimum is −max(−x, −y). With a constant it is that plus what is above it.
 func extremum(c *call) ([]*val, error) {
-	fs, shape, err := c.operands()
-	if err != nil || len(fs) == 0 {
-		return nil, orCount(err, len(fs))
+	if v, err := c.guarded(); v != nil || err != nil {
+		return one(v, err)
 	}
 	sign := 1.0
 	if c.n.Op == "Min" {
 		sign = -1
+	}
+	fs, shape, err := c.operands()
+	if err != nil || len(fs) == 0 {
+		return nil, orCount(err, len(fs))
 	}
 	slices.SortStableFunc(fs, func(a, b factor) int { return int(min(b.id, 0)) - int(min(a.id, 0)) }) // constants last
 	exact := c.onIntegers()
@@ -155,6 +158,41 @@ func extremum(c *call) ([]*val, error) {
 		v = c.einsum(shape, product(shape, 1, factor{coef: 1, id: over.id, shape: shape}), y)
 	}
 	return []*val{c.einsum(shape, product(shape, sign, factor{coef: 1, id: v.id, shape: shape}))}, nil
+}
+
+// guarded is the only operand of a Max or Min that guards does not leave out; nil if there are others.
+func (c *call) guarded() (kept *val, err error) {
+	var shapes [][]int
+	for _, v := range c.in {
+		if v == nil {
+			return nil, nil
+		}
+		shapes = append(shapes, v.shape)
+		switch {
+		case guards(c.n.Op, v):
+		case kept != nil:
+			return nil, nil
+		default:
+			kept = v
+		}
+	}
+	if len(shapes) < 2 || kept == nil {
+		return nil, nil
+	}
+	shape, err := broadcast(shapes...)
+	if err != nil || !slices.Equal(shape, kept.shape) {
+		return nil, err
+	}
+	return kept, nil
+}
+
+// guards says that an operand of a Max or Min is a public constant that is beyond all of single precision, where it makes no difference to the others.
+func guards(op string, v *val) bool {
+	sign := 1.0
+	if op == "Min" {
+		sign = -1
+	}
+	return v != nil && v.c != nil && v.mark == nil && v.dtype.IsFloat() && !slices.ContainsFunc(floats(v.c), func(x float64) bool { return !(float64(sign*x) <= -math.MaxFloat32) })
 }
 
 // fewIntegers bounds the magnitudes of integers whose maxima are looked up as they are.

@@ -144,9 +144,9 @@ func logAddFar(s *speller, x, y string) string {
 // beyondLogs is from which magnitude on a number leaves too few digits of what is added to it.
 const beyondLogs = 1e12
 
-// logAddOf is how logarithms of sums of exponentials of a value are joined.
+// logAddOf is how logarithms of sums of exponentials of a value are joined. Of what no input changes no proof is longer for it.
 func (c *call) logAddOf(x *val) func(s *speller, x, y string) string {
-	if c.b.greatest(x.id) > beyondLogs {
+	if x.inputFree() || c.b.greatest(x.id) > beyondLogs {
 		return logAddFar
 	}
 	return logAdd
@@ -272,7 +272,7 @@ func logSoftmax(c *call) (*onnx.Function, error) {
 // lessLogSum is what is called y of x, less the logarithm of the sum of exponentials along an axis of n. Of numbers that may be huge the greatest
 // is taken off first: beside it nothing is left of the logarithm of how many there are.
 func (s *speller) lessLogSum(c *call, x *val, y string, axis, n int) string {
-	if c.b.greatest(x.id) > beyondLogs {
+	if x.inputFree() || c.b.greatest(x.id) > beyondLogs {
 		y = s.add("Sub", y, s.joined(y, axis, n, pairwise["ReduceMax"]))
 	}
 	return s.add("Sub", y, s.joined(y, axis, n, c.logAddOf(x)))

@@ -177,12 +177,24 @@ func variadic(f func(a, b float64) float64, g integer) folder {
 			}
 			for i := range a {
 				c.poll(i)
-				a[i] = f(a[i], b[i])
+				a[i] = besideGreat(acc.DType, max(math.Abs(a[i]), math.Abs(b[i])), f(a[i], b[i]))
 			}
 			acc = &onnx.Tensor{DType: acc.DType, Shape: shape, F: a}
 		}
 		return []*onnx.Tensor{acc}, nil
 	}
+}
+
+// besideGreat is a result as its type holds it, where one of the operands is as great as swallows refuses beside activations: what a runtime loses of the
+// other is lost. Sums of masks that go beyond the type stay what they are.
+func besideGreat(d onnx.DType, most, x float64) float64 {
+	if most < great {
+		return x
+	}
+	if r := d.Round(x); !math.IsInf(r, 0) {
+		return r
+	}
+	return x
 }
 
 // comparison folds an operator that asks how two numbers are ordered: -1, 0, 1, or 2 where one of them is none.

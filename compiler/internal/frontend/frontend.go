@@ -144,6 +144,7 @@ type builder struct {
 	singles    map[ir.ValueID]interval.Single // see single, of constants
 	mosts      map[ir.ValueID]float64         // see most
 	greats     map[ir.ValueID]float64         // see greatest
+	leasts     map[ir.ValueID]float64         // see least
 }
 
 // scope maps tensor names to values; subgraphs see the names around them. outs are what it gives: inside of a function or a branch, what

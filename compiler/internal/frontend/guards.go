@@ -2,8 +2,10 @@ package frontend
 
 import (
 	"math"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/ir"
 )
 
 // What no circuit is made of, since it is no function of a model's inputs or none that answers are made with; and why.
@@ -83,21 +85,50 @@ func (c *call) drops() error {
 	return nil
 }
 
-// swallows refuses a sum in single precision with a constant beside which nothing much is left of the others, at every cell: from 2^20 on an eighth of
+// least is greatest of the summand of a value that is least: what a number as great leaves least of.
+func (b *builder) least(id ir.ValueID) float64 {
+	def := b.g.Value(id).Def
+	if def.Op != ir.OpEinsum {
+		return b.greatest(id)
+	}
+	least, known := b.leasts[id]
+	if known {
+		return least
+	}
+	least = math.Inf(1)
+	for _, t := range ir.Free(def) {
+		most := math.Abs(t.Coef)
+		for _, in := range t.In {
+			most = max(most, b.least(ir.ValueID(in)))
+		}
+		least = min(least, most)
+	}
+	if b.leasts == nil {
+		b.leasts = map[ir.ValueID]float64{}
+	}
+	b.leasts[id] = least
+	return least
+}
+
+// great is from which magnitude on single precision loses what models compute with beside a number: some 2^-8 of a unit.
+const great = 1 << 16
+
+// swallows refuses a sum in single precision with a constant beside which nothing much is left of the others, at every cell: from 2^16 on a 128th of
 // a unit, of 1e9 steps of 64. What is not everywhere so great is a mask; so is what is beyond all scores, which is treated as one; and where another
-// operand is as great, as in 1e9·m − 1e9, it may bring back what this one takes.
+// operand is as great, as in 1e9·m − 1e9, it may bring back what this one takes, but nothing else that the operand is a sum of.
 func (c *call) swallows() error {
-	const great, near = 1 << 20, 1 << 10
+	const near = 1 << 10
 	for i, v := range c.in {
-		if v == nil || v.c == nil || v.private || v.dtype != onnx.Float32 || v.c.Len() == 0 {
-			continue
+		cells, err := c.beside(v)
+		if err != nil {
+			return err
 		}
 		sign := 1.0
 		if c.n.Op == "Sub" && i == 1 {
 			sign = -1
 		}
 		least, masks := math.Inf(1), true
-		for _, x := range floats(v.c) {
+		for _, x := range cells {
 			if least, masks = min(least, math.Abs(x)), masks && float64(sign*x) <= beyondScores; least < great {
 				break
 			}
@@ -106,12 +137,29 @@ func (c *call) swallows() error {
 			continue
 		}
 		for _, other := range c.in {
-			if other != nil && other != v && !other.inputFree() && c.b.greatest(other.id) < least/near {
-				_, bits := math.Frexp(least)
-				step := math.Ldexp(1, bits-24)
-				return c.unsupported("adds %.3g to every cell, of which single precision tells steps of %.3g apart: of the other operand these are left; leave the constant out, or scale both", float64(sign*least), step)
+			if other != nil && other != v && !other.inputFree() && c.b.least(other.id) < least/near {
+				return c.unsupported("adds %.3g to every cell, of which single precision tells steps of %.3g apart: of the other operand these are left; leave the constant out, or scale both",
+					float64(sign*least), step(least))
 			}
 		}
 	}
 	return nil
+}
+
+// step is that of single precision at a magnitude.
+func step(x float64) float64 {
+	_, bits := math.Frexp(x)
+	return math.Ldexp(1, bits-24)
+}
+
+// beside are the cells of a tensor of the file in single precision that meets what an input changes, none of another.
+func (c *call) beside(v *val) ([]float64, error) {
+	if v == nil || !v.inputFree() || v.dtype != onnx.Float32 || !slices.ContainsFunc(c.in, func(o *val) bool { return o != nil && !o.inputFree() }) {
+		return nil, nil
+	}
+	t, err := v.force()
+	if err != nil {
+		return nil, err
+	}
+	return floats(t), nil
 }

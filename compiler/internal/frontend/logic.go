@@ -76,8 +76,8 @@ func xor(c *call) ([]*val, error) {
 	return c.boolean(shape, product(shape, 1, fs[0]), product(shape, 1, fs[1]), product(shape, -2, fs...))
 }
 
-// choose is a Where whose condition depends on an input: c·x + y − c·y. A side that makes softmax weights vanish becomes a summand of the
-// other, where nothing but softmax weights are made of it: y − maskWeight·c where c masks.
+// choose is a Where whose condition depends on an input: c·x + y − c·y. A side that makes softmax weights vanish beside the other becomes a
+// summand of it, where nothing but softmax weights are made of it: y − maskWeight·c where c masks.
 func (c *call) choose(sides [2]*val) (*val, error) {
 	cond, err := c.bit(c.in[0])
 	if err != nil {
@@ -88,7 +88,7 @@ func (c *call) choose(sides [2]*val) (*val, error) {
 		return nil, err
 	}
 	for i, v := range sides {
-		if !vanishing(v) || !c.onlyMasks() {
+		if !vanishing(v) || !c.onlyMasks() || !c.farBelow(v, sides[1-i]) {
 			continue
 		}
 		other, err := c.factor(sides[1-i])
@@ -118,6 +118,21 @@ func (c *call) choose(sides [2]*val) (*val, error) {
 		}
 	}
 	return c.selected(shape, cond, sides)
+}
+
+// farBelow says that a constant's weights vanish beside those of another value, and do if they are maskWeight less than it is: neither of −1999 and −2000
+// hides what the other is, and what is that much below 2000 is beyond scores.
+func (c *call) farBelow(v, other *val) bool {
+	top := math.Inf(-1)
+	switch {
+	case other.c != nil && other.mark == nil:
+		top = slices.Max(append(floats(other.c), top))
+	case other.id == none: // a weight
+		top = 1
+	default:
+		_, top = c.b.g.UsualRange(other.id, 4)
+	}
+	return slices.Max(floats(v.c)) <= top-maskWeight/2 && top <= maskWeight/2
 }
 
 // unbounded says that a constant of real numbers has a cell that stands for infinity.

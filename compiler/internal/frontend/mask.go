@@ -261,7 +261,7 @@ func (f *softmaxSearch) follow(p place) {
 		switch {
 		case n.Op == "Softmax", n.Op == "ReduceLogSumExp":
 			f.found = &p
-		case passesMask[n.Op]:
+		case passesMask[n.Op], p.s.guardsOnly(n, p.name):
 			f.leave(p, p.s, n.Outputs)
 		}
 	}
@@ -310,7 +310,7 @@ func (b *builder) summandOfAll(p place) bool {
 		return false
 	}
 	for _, n := range users {
-		if !standard(n, b.functions) || !addsTo(n, p.name) {
+		if !standard(n, b.functions) || !addsTo(n, p.name) && !p.s.guardsOnly(n, p.name) {
 			return false
 		}
 		for _, o := range n.Outputs {
@@ -350,6 +350,11 @@ func addsTo(n *onnx.Node, name string) bool {
 		}
 	}
 	return uses > 0 // else a branch of the node uses it
+}
+
+// guardsOnly says whether a node is a tensor's greatest or least of it and constants that guard against overflow, of which nothing comes.
+func (s *scope) guardsOnly(n *onnx.Node, name string) bool {
+	return (n.Op == "Max" || n.Op == "Min") && !slices.ContainsFunc(n.Inputs, func(in string) bool { return in != name && !guards(n.Op, s.get(in)) })
 }
 
 // usersOf returns the nodes of a scope that use a tensor, in a branch perhaps.

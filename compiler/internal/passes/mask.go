@@ -8,22 +8,26 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/plan"
 )
 
 // maskThreshold separates masks from biases, as in the frontend.
 const maskThreshold = -1e3
 
+// hidden is how far below the greatest number that is added to a row's scores a mask lies at least: e^-256 is 0 in single precision, with all
+// that scores differ by besides.
+const hidden = 256
+
 // swamped and blurred bound what a mask leaves of scores in every cell of a row, as one for padding at the left does. A number of at most
 // swamped beside which no score is seen, in no format, makes all alike; one above blurred only rounds the scores. In between formats
-// differ.
+// differ. Above -blurred nothing is masked, and scores are rounded alike.
 const (
 	swamped = -1e30
 	blurred = -1e5
 )
 
 // masks gives every Softmax its scale and its mask: factors and constants that stand between the scores and the Softmax are
-// pulled into it. An additive constant cell of at most maskThreshold masks its position; other cells stay as a bias.
+// pulled into it. An additive constant cell of at most maskThreshold masks its position if it is far below the row's greatest; other cells stay as a
+// bias.
 func masks(g *ir.Graph, left *budget.Budget) error {
 	for _, n := range g.Nodes {
 		if n.Op != ir.OpSoftmax {
@@ -124,54 +128,8 @@ func masking(x float64) bool { return x <= maskThreshold }
 // lifts says that a term may bring back what a constant masks, as 1e9·m does in x + 1e9·m − 1e9: by its coefficient and its constants, of which
 // scores have none so great.
 func (s *scores) lifts(t ir.Term) bool {
-	_, hi := termRange(s.g, t, 4)
+	_, hi := s.g.UsualTerm(t, 4)
 	return hi >= -maskThreshold
-}
-
-// termRange bounds the products of a term where activations of which nothing is known are in [-1, 1]; it looks through so many nodes.
-func termRange(g *ir.Graph, t ir.Term, depth int) (lo, hi float64) {
-	lo, hi = t.Coef, t.Coef
-	for _, id := range t.In {
-		a, b := usualRange(g, ir.ValueID(id), depth)
-		ends := []float64{float64(lo * a), float64(lo * b), float64(hi * a), float64(hi * b)}
-		for i, x := range ends {
-			if math.IsNaN(x) { // 0·∞, of which combine makes 0
-				ends[i] = 0
-			}
-		}
-		lo, hi = slices.Min(ends), slices.Max(ends)
-	}
-	return lo, hi
-}
-
-// usualRange is termRange of a value.
-func usualRange(g *ir.Graph, id ir.ValueID, depth int) (lo, hi float64) {
-	v := g.Value(id)
-	switch v.Def.Op {
-	case ir.OpConst:
-		if len(v.Data) > 0 {
-			return slices.Min(v.Data), slices.Max(v.Data)
-		}
-	case ir.OpStep, ir.OpSoftmax:
-		return 0, 1
-	case ir.OpInput:
-		for i := range g.Inputs {
-			if g.Inputs[i].Value == id && g.Inputs[i].Kind == plan.Booleans {
-				return 0, 1
-			}
-		}
-	case ir.OpEinsum:
-		ts := terms(g, id)
-		if depth == 0 || slices.ContainsFunc(ts, reduces) {
-			break
-		}
-		for _, t := range ts {
-			a, b := termRange(g, t, depth-1)
-			lo, hi = lo+a, hi+b
-		}
-		return lo, hi
-	}
-	return -1, 1
 }
 
 // apart looks through an Einsum that is more than one activation cell by cell, scores in another order or a sum of two, say: constant terms
@@ -215,7 +173,7 @@ func (s *scores) opened() bool {
 				return false
 			}
 		}
-		far := func(d ir.Term) bool { lo, _ := termRange(s.g, d, 0); return masking(lo) }
+		far := func(d ir.Term) bool { lo, _ := s.g.UsualTerm(d, 0); return masking(lo) }
 		if len(rest) == 0 || !slices.ContainsFunc(added, far) || slices.ContainsFunc(rest, s.lifts) {
 			continue
 		}
@@ -348,31 +306,33 @@ func (s *scores) split(n *ir.Node) (mask []float64, plain bool, err error) {
 	any := false
 	plain = true
 	for r := 0; r < len(mask); r += len(w) {
-		row := s.bias[r : r+len(w)]
-		if top := slices.Max(row); top <= swamped && !math.IsInf(top, -1) {
-			even(row, s.factor[r:r+len(w)], mask[r:r+len(w)], top)
+		row, factor := s.bias[r:r+len(w)], s.factor[r:r+len(w)]
+		top := slices.Max(row)
+		if top <= swamped && !math.IsInf(top, -1) {
+			even(row, factor, mask[r:r+len(w)], top)
 			any, plain = any || slices.Contains(mask[r:r+len(w)], 1), false
 			continue
 		}
-		if constantRow(row) {
-			// Adding one finite number to a whole row changes nothing.
-			if row[0] <= blurred {
-				s.noteBlurred(n, r/len(w), row[0])
-			}
-			clear(row)
+		if top >= -blurred {
+			return nil, false, unsupported(n, "a constant adds %.3g to scores of row %d that it does not mask, of which single precision leaves little; let it be 0 where nothing is masked", top, r/len(w))
+		}
+		masks := min(maskThreshold, top-hidden)
+		if constantRow(row) || masking(top) && !math.IsInf(top, -1) {
+			s.lift(n, r/len(w), row, top)
+			masks = -hidden
 		}
 		open := false
-		for i := r; i < r+len(w); i++ {
-			if s.bias[i] <= maskThreshold {
-				mask[i], s.bias[i], s.factor[i] = 1, 0, 1
+		for i, x := range row {
+			if x <= masks {
+				mask[r+i], row[i], factor[i] = 1, 0, 1
 				any = true
 				continue
 			}
 			open = true
-			if math.IsNaN(s.bias[i]) || math.IsInf(s.bias[i], 0) {
+			if math.IsNaN(x) || math.IsInf(x, 0) {
 				return nil, false, unsupported(n, "a constant that is added to its argument is not finite")
 			}
-			plain = plain && s.bias[i] == 0 && s.factor[i] == 1
+			plain = plain && x == 0 && factor[i] == 1
 		}
 		if !open {
 			return nil, false, unsupported(n, "row %d is all masked; every row needs a position that it may attend to", r/len(w))
@@ -395,11 +355,14 @@ func even(bias, factor, mask []float64, top float64) {
 	}
 }
 
-// noteBlurred tells of the first row that a mask leaves nothing of.
-func (s *scores) noteBlurred(n *ir.Node, row int, by float64) {
+// lift adds one number to all of a row, which changes nothing: then 0 is its greatest. It tells of the first row of which a mask leaves nothing.
+func (s *scores) lift(n *ir.Node, row int, cells []float64, top float64) {
+	for i := range cells {
+		cells[i] -= top
+	}
 	const leaves = "which weighs the scores as if none were masked; formats of fewer digits leave something else of them: do not rely on such rows"
-	if !slices.ContainsFunc(s.g.Notes, func(note string) bool { return strings.HasSuffix(note, leaves) }) {
-		s.g.Notes = append(s.g.Notes, fmt.Sprintf("node %q (Softmax): its mask takes %g off all of row %d, %s", n.Origin, -by, row, leaves))
+	if top <= blurred && !slices.ContainsFunc(s.g.Notes, func(note string) bool { return strings.HasSuffix(note, leaves) }) {
+		s.g.Notes = append(s.g.Notes, fmt.Sprintf("node %q (Softmax): its mask takes %g off all of row %d, %s", n.Origin, -top, row, leaves))
 	}
 }
 
