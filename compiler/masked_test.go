@@ -101,6 +101,108 @@ func TestMasksOnTheWay(t *testing.T) {
 	}
 }
 
+// Masked scores are written into others, of which a softmax is made; and −∞ is written into scores, or opened by zeros that are written into it, where an
+// input says.
+func TestMasksThatAreWritten(t *testing.T) {
+	inf := float32(math.Inf(-1))
+	x := []*pb.ValueInfoProto{port("x", float32s, 3, 3)}
+	last := intAttr("axis", -1)
+	all := func(name string, v float32, shape ...int64) *pb.TensorProto {
+		p := &pb.TensorProto{Name: name, DataType: float32s, Dims: shape}
+		for range shape[0] * shape[1] {
+			p.FloatData = append(p.FloatData, v)
+		}
+		return p
+	}
+	constants := []*pb.TensorProto{booleans("bits", []int64{3, 3}, 0, 1, 1, 0, 0, 1, 0, 0, 0), booleans("edge", []int64{2, 3}, 0, 1, 0, 1, 0, 0), causalMask(inf), all("closed", inf, 3, 3), all("none", inf, 2, 3),
+		all("one", inf, 3, 1), all("open", 0, 3, 2), all("sink", 0.5, 3, 1), int64s("from", 0), int64s("two", 2), int64s("axis", 0), indices("rows", []int64{2, 1}, 2, 0), indices("back", []int64{2, 1}, 0, 1),
+		int64s("axes", -1), int64s("k", 2), int64s("pairs", 3, 2), scalarOf("little", 0.05)}
+	hidden := func(in []float64, cells string) (out []float64) { // cells that are not
+		for i := range in {
+			if out = append(out, in[i]); cells[i] == '-' {
+				out[i] = -1e9
+			}
+		}
+		return out
+	}
+	rows := func(cells []float64) (out []float64) {
+		for i := range 3 {
+			out = append(out, softmaxOf(slices.Clone(cells[3*i:3*i+3])...)...)
+		}
+		return out
+	}
+	order := func(row []float64) (at []int) {
+		at = []int{0, 1, 2}
+		slices.SortStableFunc(at, func(a, b int) int { return cmp.Compare(row[b], row[a]) })
+		return at
+	}
+	masked, cut := op("Where", "bits closed x", "s"), op("Slice", "s from two axis", "u") // rows 0 and 1 of the masked scores
+	for name, c := range map[string]struct {
+		nodes []*pb.NodeProto
+		want  func(in [][]float64) []float64
+	}{
+		"rows": {[]*pb.NodeProto{masked, cut, op("ScatterND", "x rows u", "w"), op("Softmax", "w", "y", last)}, func(in [][]float64) []float64 {
+			v := in[0]
+			return rows(hidden([]float64{v[3], v[4], v[5], v[3], v[4], v[5], v[0], v[1], v[2]}, "xx-xxxx--"))
+		}},
+		"rows, twice": {[]*pb.NodeProto{masked, cut, op("ScatterND", "x rows u", "w"), op("Gather", "w rows", "g"), op("Squeeze", "g", "h", intsAttr("axes", 1)), op("Where", "edge none h", "e"),
+			op("ScatterND", "w back e", "v"), op("Softmax", "v", "y", last)}, func(in [][]float64) []float64 {
+			v := in[0] // w is rows 1, 1, 0; h is its rows 2 and 0, which are written to rows 0 and 1
+			return rows(hidden([]float64{v[0], v[1], v[2], v[3], v[4], v[5], v[0], v[1], v[2]}, "x---x-x--"))
+		}},
+		"into what is closed": {[]*pb.NodeProto{op("Slice", "x from two axis", "u"), op("ScatterND", "closed rows u", "w"), op("Add", "w sink", "a"), op("Concat", "a sink", "c", last), op("Softmax", "c", "p", last),
+			op("ReduceSum", "p axes", "q"), op("Mul", "x q", "y")}, func(in [][]float64) []float64 { return in[0] }},
+		"opened where an input says": {[]*pb.NodeProto{op("TopK", "x k", "v i", last), op("ConstantOfShape", "pairs", "zeros"), op("ScatterElements", "closed i zeros", "m", last), op("Add", "x m", "s"), op("Softmax", "s", "y", last)}, func(in [][]float64) (out []float64) {
+			for i := range 3 {
+				row := slices.Clone(in[0][3*i : 3*i+3])
+				row[order(row)[2]] = -1e9
+				out = append(out, softmaxOf(row...)...)
+			}
+			return out
+		}},
+		"closed where an input says": {[]*pb.NodeProto{op("ArgMax", "x", "i", intAttr("axis", -1)), op("ScatterElements", "x i one", "s", last), op("ReduceMax", "s axes", "m"), op("Softmax", "s", "p", last),
+			op("Mul", "m little", "l"), op("Add", "p l", "y")}, func(in [][]float64) (out []float64) {
+			for i := range 3 {
+				row := slices.Clone(in[0][3*i : 3*i+3])
+				at := order(row)
+				second := row[at[1]]
+				row[at[0]] = -1e9
+				for _, p := range softmaxOf(row...) {
+					out = append(out, p+0.05*second)
+				}
+			}
+			return out
+		}},
+		"joined, added and joined": {[]*pb.NodeProto{op("Concat", "causal open", "m", last), op("Concat", "x x", "l", last), op("Slice", "l from five axes", "xs"), op("Add", "xs m", "s"), op("Concat", "s sink", "c", last),
+			op("Softmax", "c", "p", last), op("Slice", "p from three axes", "y")}, func(in [][]float64) (out []float64) {
+			for i := range 3 {
+				v := in[0][3*i : 3*i+3]
+				row := append(hidden(v, []string{"x--", "xx-", "xxx"}[i]), v[0], v[1], 0.5)
+				out = append(out, softmaxOf(row...)[:3]...)
+			}
+			return out
+		}},
+		"ordered": {[]*pb.NodeProto{op("Where", "bits closed x", "s"), op("TopK", "s k", "v i", last), op("Cast", "i", "f", intAttr("to", float32s)), op("ReduceSum", "f axes", "n"), op("Add", "x n", "y")}, func(in [][]float64) (out []float64) {
+			for i := range 3 {
+				at := order(hidden(in[0][3*i:3*i+3], []string{"x--", "xx-", "xxx"}[i]))
+				for _, v := range in[0][3*i : 3*i+3] {
+					out = append(out, v+float64(at[0]+at[1]))
+				}
+			}
+			return out
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := portsModel(x, []string{"y"}, c.nodes, append(constants, int64s("five", 5), int64s("three", 3))...)
+			m.OpsetImport[0].Version = 12
+			if name == "closed where an input says" || name == "into what is closed" || name == "ordered" {
+				m.OpsetImport[0].Version = 18
+			}
+			checkComposite(t, m, c.want)
+		})
+	}
+}
+
 // A number hides a score where it is far below what else is in the row, and not by what it is: numbers that are all as low are weighed by what they
 // differ. The least of floats changes nothing in a maximum. Of constants logarithms of sums are those of their types.
 func TestMasksByDistance(t *testing.T) {

@@ -155,6 +155,9 @@ func (c *call) scatterAlong(x, hot, updates *val, a int) (*val, error) {
 	if how != "none" && how != "add" {
 		return nil, c.unsupported("a reduction by %s at indices that depend on an input; none and add are supported", how)
 	}
+	if y, err := c.scatterMask(x, hot, updates, a); y != nil || err != nil {
+		return y, err
+	}
 	id, err := c.use(x)
 	if err != nil {
 		return nil, err
@@ -175,6 +178,30 @@ func (c *call) scatterAlong(x, hot, updates *val, a int) (*val, error) {
 		c.b.scattered = append(c.b.scattered, c)
 	}
 	return c.einsum(x.shape, terms...), nil
+}
+
+// scatterMask is scores that are hidden where indices point, or scores of which all but those are, as an attention to few blocks opens them: −∞, or a number
+// beyond all scores, that is written into others or is written into by zeros. Where nothing but softmax weights and greatest scores are made of it, it takes
+// maskWeight off what it hides; nil is something else.
+func (c *call) scatterMask(x, hot, updates *val, a int) (*val, error) {
+	if !x.dtype.IsFloat() || c.attrString("reduction", "none") != "none" {
+		return nil, nil
+	}
+	opens := hides(x) && updates.c != nil && updates.mark == nil && !slices.ContainsFunc(floats(updates.c), func(v float64) bool { return v != 0 })
+	closes := hides(updates) && !x.inputFree()
+	if !opens && !closes || !c.onlyMasks() {
+		return nil, nil
+	}
+	indices, of, ext := labelsAlong(hot, a)
+	row := append(append([][]int{}, indices...), of[a])
+	hits := c.einsum(x.shape, ir.Term{Coef: 1, Extents: ext, In: []int{int(hot.id)}, Axes: [][][]int{row}, Out: of})
+	c.masking(nil, opens)
+	if closes {
+		scores, err := c.factor(x)
+		return c.einsum(x.shape, product(x.shape, 1, scores), product(x.shape, -maskWeight, only(hits))), err
+	}
+	hit := only(c.greater(x.shape, only(hits), factor{id: none})) // however often indices point there
+	return c.einsum(x.shape, product(x.shape, maskWeight, hit), product(x.shape, -maskWeight)), nil
 }
 
 // scatterBits is x with one boolean wherever some index points; hits counts these. However often that is, what comes out is a boolean.

@@ -107,7 +107,10 @@ func sum(c *call) ([]*val, error) {
 	v := c.einsum(shape, ts...)
 	if c.n.Op != "Mean" {
 		v.emptied = sumEmptied(c.in)
-		if v.masked = c.maskedOf(shape, ts); v.masked != nil && v.masked.hides() && c.onlyOrdered() {
+		if v.masked = c.maskedOf(shape, ts); v.masked == nil {
+			v.masked = c.maskedBy(shape, ts)
+		}
+		if v.masked != nil && v.masked.hides() && c.onlyOrdered() {
 			return one(c.behindMask(v.masked))
 		}
 	}
@@ -331,7 +334,9 @@ func where(c *call) ([]*val, error) {
 		ts = append(ts, t)
 	}
 	v := c.einsum(shape, ts...)
-	v.masked = c.maskedOf(shape, ts)
+	if v.masked = c.maskedOf(shape, ts); v.masked != nil && v.masked.hides() && c.onlyOrdered() {
+		return one(c.behindMask(v.masked))
+	}
 	return []*val{v}, nil
 }
 
@@ -369,9 +374,11 @@ func (c *call) selected(shape []int, cond factor, sides [2]*val) (*val, error) {
 	return v, nil
 }
 
-// masksByCondition says that a Where with these sides masks scores of a softmax.
+// masksByCondition says that a Where with these sides masks scores of a softmax, or puts cells behind all others of an order and does nothing else. Of
+// −∞ nothing else is made.
 func (c *call) masksByCondition(sides []*val) bool {
-	return (vanishing(sides[0]) || vanishing(sides[1])) && c.feedsSoftmax()
+	either := func(is func(*val) bool) bool { return is(sides[0]) || is(sides[1]) }
+	return either(func(v *val) bool { return hides(v) && onlyInfinite(v) }) || either(vanishing) && c.feedsSoftmax() || either(hides) && c.onlyOrdered()
 }
 
 // condition returns the cells of a Where's condition, which become constants of the circuit. Comparisons of tensors of the file

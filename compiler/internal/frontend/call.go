@@ -170,7 +170,10 @@ func (c *call) ofNothing(h handler) ([]*val, error) {
 
 // handle lowers the operator by its handler. Results on private weights alone are weights again, computed only if needed.
 func (c *call) handle(h handler, f folder, free bool) ([]*val, error) {
-	outs, err := h(c)
+	outs, err := c.apartFromMask(h, f)
+	if outs == nil && err == nil {
+		outs, err = h(c)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -160,6 +160,7 @@ type scope struct {
 	feeds map[string]bool         // tensors of which feedsSoftmax knows
 	// summands are tensors of which onlyMasks knows
 	summands map[string]bool
+	written  map[string]bool // tensors of which written knows
 }
 
 // get is the value of a tensor, nil if there is none.

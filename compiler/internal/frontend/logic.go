@@ -130,7 +130,7 @@ func (c *call) farBelow(v, other *val) bool {
 	case other.id == none: // a weight
 		top = 1
 	default:
-		_, top = c.b.g.UsualRange(other.id, 4)
+		_, top = c.b.g.UsualRange(other.id, 8, c.b.integers)
 	}
 	return slices.Max(floats(v.c)) <= top-maskWeight/2 && top <= maskWeight/2
 }

@@ -277,7 +277,7 @@ func (p place) outside() (out []place) {
 	return out
 }
 
-// onlyMasks says whether the node's results go nowhere but into scores of a Softmax, as summands that nothing scales. What masks there may
+// onlyMasks says whether the node's results go nowhere but into scores of a Softmax or of a maximum, as summands that nothing scales. What masks there may
 // be replaced by another number that does; in an output, beside a factor or in a comparison it is the number that the file says.
 func (c *call) onlyMasks() bool {
 	for _, o := range c.n.Outputs {
@@ -314,7 +314,7 @@ func (b *builder) summandOfAll(p place) bool {
 			return false
 		}
 		for _, o := range n.Outputs {
-			if o != "" && n.Op != "Softmax" && n.Op != "Shape" && n.Op != "Size" {
+			if o != "" && !slices.Contains([]string{"Softmax", "ReduceMax", "ArgMax", "Shape", "Size"}, n.Op) {
 				next = append(next, place{p.s, o})
 			}
 		}
@@ -327,7 +327,7 @@ func (b *builder) summandOfAll(p place) bool {
 	return true
 }
 
-// addsTo says whether a node moves the cells of a tensor, adds them to others or chooses among them, or is a Softmax of them.
+// addsTo says whether a node moves the cells of a tensor, adds them to others or chooses among them, or is a Softmax or the greatest of them.
 func addsTo(n *onnx.Node, name string) bool {
 	uses := 0
 	for i, in := range n.Inputs {
@@ -341,7 +341,7 @@ func addsTo(n *onnx.Node, name string) bool {
 			if i == 0 {
 				return false
 			}
-		case "Softmax", "Sub", "Reshape", "Transpose", "Cast", "Squeeze", "Unsqueeze", "Expand", "Identity", "Slice", "Split", "Tile", "Gather":
+		case "Softmax", "ReduceMax", "ArgMax", "Sub", "Reshape", "Transpose", "Cast", "Squeeze", "Unsqueeze", "Expand", "Identity", "Slice", "Split", "Tile", "Gather":
 			if i > 0 {
 				return false
 			}

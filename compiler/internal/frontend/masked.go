@@ -35,6 +35,26 @@ func (c *call) maskedOf(shape []int, terms []ir.Term) (m *maskedSum) {
 	return m
 }
 
+// maskedBy is what a sum of the node's operands is if one of them is masked scores, nil if none is or several are. terms has those of the operands.
+func (c *call) maskedBy(shape []int, terms []ir.Term) *maskedSum {
+	by := -1
+	for i, v := range c.in {
+		if v != nil && v.masked != nil {
+			if by >= 0 {
+				return nil
+			}
+			by = i
+		}
+	}
+	if by < 0 || len(terms) != len(c.in) || len(c.in[by].masked.rest) == 0 {
+		return nil
+	}
+	m := c.in[by].masked
+	rest := slices.Clone(terms)
+	rest[by] = product(shape, 1, only(m.c.einsum(m.shape, m.rest...)))
+	return &maskedSum{c: c, shape: shape, rest: rest, dims: m.dims, cells: m.cells}
+}
+
 func masksCell(x float64) bool { return math.IsInf(x, 0) || x <= masks }
 
 // maskedPart is maskedOf of a value.

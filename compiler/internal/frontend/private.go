@@ -83,7 +83,10 @@ func (b *builder) given(name string, t *onnx.Tensor, key any, weight bool) (*val
 	public := t.Len() <= 1 || b.class.public[name] || counts(t) || repeats(t)
 	if !forced && !public {
 		var err error
-		if public, err = rotaryTable(t); err != nil {
+		if public, err = rotaryTable(t); err == nil && !public {
+			public, err = onlyInfinity(t)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -97,6 +100,21 @@ func (b *builder) given(name string, t *onnx.Tensor, key any, weight bool) (*val
 		v.c, v.private, v.w, v.mark.private = nil, true, t, true
 	}
 	return v, nil
+}
+
+// onlyInfinity says whether all cells of a tensor are −∞, which no weight is: it masks, and tells nothing.
+func onlyInfinity(t *onnx.Tensor) (bool, error) {
+	if !t.DType.IsFloat() || t.Len() == 0 {
+		return false, nil
+	}
+	if t.Stored != nil {
+		first := make([]float64, 1)
+		if err := t.Stored.Read(first, 0); err != nil || !infinite(first[0]) {
+			return false, err
+		}
+	}
+	t, err := t.Loaded()
+	return err == nil && !slices.ContainsFunc(t.F, func(x float64) bool { return !infinite(x) }), err
 }
 
 // counts says whether a tensor holds the positions 0, 1, 2, … along one axis, or those of all cells of a tensor in order, as [batch, token],

@@ -128,7 +128,7 @@ func masking(x float64) bool { return x <= maskThreshold }
 // lifts says that a term may bring back what a constant masks, as 1e9·m does in x + 1e9·m − 1e9: by its coefficient and its constants, of which
 // scores have none so great.
 func (s *scores) lifts(t ir.Term) bool {
-	_, hi := s.g.UsualTerm(t, 4)
+	_, hi := s.g.UsualTerm(t, 4, nil)
 	return hi >= -maskThreshold
 }
 
@@ -173,7 +173,7 @@ func (s *scores) opened() bool {
 				return false
 			}
 		}
-		far := func(d ir.Term) bool { lo, _ := s.g.UsualTerm(d, 0); return masking(lo) }
+		far := func(d ir.Term) bool { lo, _ := s.g.UsualTerm(d, 0, nil); return masking(lo) }
 		if len(rest) == 0 || !slices.ContainsFunc(added, far) || slices.ContainsFunc(rest, s.lifts) {
 			continue
 		}
